@@ -28,10 +28,10 @@ from mergeit_ops.jobs.selection import Candidates, SelectionJob
 __all__ = ["Rounds", "select_from_parts"]
 
 _LEAST_OFFERED = 1_000
-"""Rows that each partition offers at least: the best few rows of all are seldom the best few of a partition."""
+"""Fewest rows that a partition offers. The best few rows of all are seldom the best few of a partition."""
 
 _MOST_LEFT = 0.75
-"""Most that a round leaves, as a share of its rows. If that is below twice the budget, the partitions choose."""
+"""Largest share of its rows that a round leaves. If this is less than twice the budget, there is no such round."""
 
 
 @dataclass(frozen=True)

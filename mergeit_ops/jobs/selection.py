@@ -370,7 +370,7 @@ class Candidates:
         return share if tokens is None else min(len(self.rows), math.ceil(share / tokens.mean()))
 
     def ordered(self, share: int) -> Selection:
-        """Return the positions of the rows that the method chooses, best first, without a word in the log.
+        """Return the positions of the rows that the method chooses, best first. It logs nothing.
 
         :param share: rows or tokens (as the budget counts), not more than there are.
         """

@@ -11,6 +11,7 @@ from mergeit_ops import cli
 from mergeit_ops.core.columns import META
 from mergeit_ops.core.rows import rewrites
 from mergeit_ops.core.rows.lossless import encode_row
+from tests.planted_pairs import planted_rows
 from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
 
 
@@ -111,3 +112,13 @@ def test_show_says_which_operators_chose_the_rows_where_nothing_is_merged(
     assert told[3] == f"    id: {json.loads(export.read_text().splitlines()[0])['id']}"
     assert cli.main(["show", str(export), "--chosen", "0"]) == 0
     assert "CHOSEN" not in capsys.readouterr().out
+
+
+def test_show_names_one_pair_in_the_singular(tmp_path, capsys):
+    process = [
+        {"topic_cluster_grouper": {"num_clusters": 1}},
+        {"llm_pair_merger_mapper": {"merge_strategy": "concat"}},
+    ]
+    export = run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", planted_rows(1))))
+    assert cli.main(["show", str(export)]) == 0
+    assert "1 topic, 1 pair, 1 merged" in capsys.readouterr().out

@@ -128,7 +128,7 @@ def test_a_process_gives_back_what_another_waits_for():
     run(scenario)
 
 
-def test_of_a_lost_process_the_lease_is_spent_and_no_more():
+def test_the_lease_of_a_lost_process_is_spent_once():
     async def scenario():
         limits = _Limits(10_000, None)
         await limits.start("t", "lost")
